@@ -38,8 +38,16 @@ first_line() {
 }
 
 # Asks NVIDIA's driver for the cards of this machine. Sets `cards` (compute capability and name, one card a line; empty if
-# there are none) and `why_none` (what a person should know if there are none, or nothing).
+# there are none) and `why_none` (what a person should know if there are none, or nothing). It is asked once.
 find_cards() {
+    if [ -z "${driver_said+known}" ]; then
+        ask_driver
+        driver_said=$cards driver_why_none=$why_none
+    fi
+    cards=$driver_said why_none=$driver_why_none
+}
+
+ask_driver() {
     cards="" why_none=""
     local program said container="In a container, start it with access to the cards (docker run --gpus all)."
     if ! program=$(command -v nvidia-smi) && ! program=$(command -v "$wsl_folder/nvidia-smi"); then
@@ -96,6 +104,12 @@ check_nvcc() {
     local nvcc=$1 driver=$2 known release said architecture
     shift 2
     refused=""
+    case $nvcc in
+        *[[:space:]]*)
+            refused="$nvcc has a space in its path, which build options cannot hold"
+            return 0
+            ;;
+    esac
     if ! known=$("$nvcc" --list-gpu-arch 2>/dev/null </dev/null); then
         # One that is broken says why when it is tried below.
         known=""

@@ -230,12 +230,12 @@ announce() {
 }
 
 main() {
+    local started=$SECONDS
     choose_build
     if is_installed && [ "$cmake_args" = "$(cat "$kept_options" 2>/dev/null)" ]; then
         advise
         return
     fi
-    local started=$SECONDS
     install_missing
     # nvcc can be tried only now, if there was no C++ compiler before.
     choose_build

@@ -220,7 +220,7 @@ def read_json(path: str | Path) -> Any:
 def read_object(path: str | Path) -> dict[str, Any] | None:
     """Read a JSON file that we wrote. Return None if it is missing or damaged, or is not a mapping."""
     try:
-        value = read_json(path)
+        value = read_json(path) if is_file(path) else None  # a pipe would have us wait for ever
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -233,5 +233,8 @@ def require_folder(folder: str | Path, key: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
+        in_the_way = next((one for one in (Path(folder), *Path(folder).parents) if one.is_file()), None)
+        if in_the_way is not None:
+            raise BadInput(Fault(key, str(folder), "a folder", f"{in_the_way} is a file.")) from error
         allowed = f"a folder that can be written ({error.strerror})"
         raise BadInput(Fault(key, str(folder), allowed, "Name another folder, or fix its permissions.")) from error

@@ -57,9 +57,11 @@ def resolve_path(spec: str, *, key: str) -> str:
     """Return an absolute path for `spec`; an ending `#PART/PARTS` is kept.
 
     `package:NAME/FILE` is a file of an installed package, which is found without importing the package. Raises
-    `BadInput`, naming `key`, if the package is not installed.
+    `BadInput`, naming `key`, if the package is not installed, or if there is no name: that would be this folder.
     """
     path, mark, part = spec.partition("#")
+    if not path.strip():
+        raise BadInput(Fault(key, spec, "the name of a file or a folder", "Is a variable of the shell empty?"))
     if path.startswith(PACKAGE_SCHEME):
         package, _, file = path.removeprefix(PACKAGE_SCHEME).partition("/")
         found = importlib.util.find_spec(package)

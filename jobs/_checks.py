@@ -115,7 +115,7 @@ def check_llama() -> Check:
 def check_devices() -> Check:
     """Ask llama.cpp for its devices in another process: CUDA takes memory of each card that is asked."""
     done = _run_python(_SHOW_DEVICES)
-    fix = "Look at the driver of the cards: nvidia-smi must show them."
+    fix = "Look at the driver of the cards (nvidia-smi must show them), and at the servers of QUANT_ASSAY_RPC_SERVERS."
     if done.returncode != 0:
         return Check("Devices", _last_line(done), fix)
     answer = json.loads(done.stdout.splitlines()[-1])

@@ -62,8 +62,8 @@ class Collecting:
             if self.shards > 1:
                 step = "One process keeps the devices busy, and each further one would load the model again."
                 raise BadInput(Fault("--shards", self.shards, f"1 on {devices.kind}", step))
-        elif share < 1.0:
-            say("on the CPU")
+        elif self.node.devices:
+            say("on the CPU, because the devices hold no layer")
         check_room(self.header, self.ctx, gpu_layers)
         source = self.source
         order = ImatrixOrder(
@@ -118,7 +118,7 @@ def collect_where_it_fits(collecting: Collecting, order: ImatrixOrder, report: R
             share, smaller = _smaller_order(collecting, order, share)
             if smaller is None:
                 raise
-            complain(hanging(error.message))
+            complain(f"goes on with less on devices: {hanging(error.message)}")
             order = smaller
 
 

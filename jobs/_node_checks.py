@@ -10,7 +10,7 @@ from actors.nodes import check_builds, device_notices
 from conf.environment import Environment
 from conf.faults import BadInput
 from jobs._check import GIB, Check, devices_text
-from jobs._nodes import ask_cluster
+from jobs._nodes import ask_cluster, gpu_notices
 from jobs._ray import connect
 
 
@@ -29,7 +29,7 @@ def check_nodes(environment: Environment) -> Iterator[Check]:
         given = f"{node.cpus:g} CPUs, {node.gpus:g} GPUs and {node.memory_bytes / GIB:.1f} GiB to give away"
         build = f"llama-cpp-python {node.build['llama_cpp_python']}; {node.build['cpu_features']}"
         text = f"{given}\ndevices: {devices_text(node.devices, node.driver)}\n{build}"
-        yield Check(f"Node {node.host}", text, " ".join(device_notices(node)) or None)
+        yield Check(f"Node {node.host}", text, " ".join([*device_notices(node), *gpu_notices(node)]) or None)
     for one in silent:
         yield Check(f"Node {one.host}", one.reason, "Run this program on that machine, and start Ray there again.")
     try:

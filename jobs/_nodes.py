@@ -62,7 +62,7 @@ def find_nodes(config: PipelineConfig, environment: Environment, name: str) -> N
     if exists(config.storage):
         kept.save()
     check_wanted(nodes.usable, config.execution.gpus_per_worker)
-    found = [notice for one in nodes.usable for notice in (*device_notices(one), *_uncounted_devices(one))]
+    found = [notice for one in nodes.usable for notice in (*device_notices(one), *gpu_notices(one))]
     notices = (*nodes.notices, *check_builds(nodes.usable), *found)
     return Nodes(nodes.usable, nodes.avoided, notices)
 
@@ -216,8 +216,10 @@ def _listed(paths: tuple[str, ...]) -> str:
     return f"{', '.join(paths[:3])}{f' and {more} more' if more > 0 else ''}"
 
 
-def _uncounted_devices(node: NodeFacts) -> Iterator[str]:
-    """Yield a notice if Ray gives away no GPU where llama.cpp has devices: Ray knows the cards of some makers only."""
+def gpu_notices(node: NodeFacts) -> Iterator[str]:
+    """Yield a notice if only one of Ray and llama.cpp has GPUs on a node. Ray knows the cards of some makers only."""
+    if node.gpus and not node.devices and not device_notices(node):
+        yield Notice("gpus_without_devices", host=node.host, n=round(node.gpus))
     if node.devices and not node.gpus:
         yield Notice("uncounted_devices", host=node.host, n=len(node.devices))
 

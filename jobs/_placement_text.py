@@ -28,7 +28,8 @@ def describe_placement(plan: Plan, config: PipelineConfig) -> list[str]:
         memory = placed.device if placed.devices else placed.host
         rows.append([short_name(name), role, where_text(placed), *_sizes(memory), str(workers)])
         if placed.devices and placed.gpu_layers > 0:
-            rows.append(["", f"  {placed.gpu_layers} layers,", "others: CPU", *_sizes(placed.host), ""])
+            layers = "1 layer" if placed.gpu_layers == 1 else f"{placed.gpu_layers} layers"
+            rows.append(["", f"  {layers},", "others: CPU", *_sizes(placed.host), ""])
     return [
         "Placement (memory of a worker in GiB, estimated)",
         *_devices(plan),
@@ -67,7 +68,10 @@ def _entries(plan: Plan) -> Iterator[tuple[str, str, Placed]]:
         if block.unit in placed and block.shared_pass:
             reference = plan.arm(block.arm).reference or block.arm
             beside = [arm for arm in passes[block.shared_pass] if arm != reference]
-            yield ", ".join(beside), f"beside {short_name(reference, 12)}", placed[block.unit]
+            if beside:
+                yield ", ".join(beside), f"beside {short_name(reference, 12)}", placed[block.unit]
+            else:
+                yield reference, "texts", placed[block.unit]
     for judging in plan.judgings:
         if judging.unit in placed:
             yield judging.judge.name, "judging", placed[judging.unit]

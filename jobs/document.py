@@ -18,8 +18,9 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import exists, require_folder
 from conf.schema.pipeline import Language
-from jobs._parser import EXIT_BAD_INPUT, Parser
-from jobs._terminal import complain, complain_of_disk, say
+from jobs._arguments import fail
+from jobs._parser import Parser
+from jobs._terminal import complain_of_disk, say
 from reporting.charts.draw import DIFFERENCE, EFFICIENCY, PERFORMANCE, draw_charts
 from reporting.documents.write import DocumentPlaces, write_documents
 from reporting.escape import hanging
@@ -28,12 +29,12 @@ from reporting.file_names import COMPARISON, REPORT, RESULTS_FOLDER, in_language
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return the exit code: 0, 1 if the disk is full or fails, or 2 for bad input."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
     try:
         paths, notices = _write(options)
     except BadInput as error:
-        complain(hanging(str(error)))
-        return EXIT_BAD_INPUT
+        return fail(error, made)
     except OSError as error:
         complain_of_disk(error)
         return 1

@@ -16,8 +16,9 @@ from typing import get_args
 from conf.faults import BadInput, Fault
 from conf.files import require_folder
 from conf.schema.pipeline import Language
-from jobs._parser import EXIT_BAD_INPUT, Parser
-from jobs._terminal import complain, complain_of_disk, say
+from jobs._arguments import fail
+from jobs._parser import Parser
+from jobs._terminal import complain_of_disk, say
 from reporting.charts.draw import draw_charts
 from reporting.escape import hanging
 from reporting.file_names import COMPARISON
@@ -25,13 +26,13 @@ from reporting.file_names import COMPARISON
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return the exit code: 0, 1 if the disk is full or fails, or 2 for bad input."""
-    options = parser().parse_args(arguments)
+    made = parser()
+    options = made.parse_args(arguments)
     try:
         output = _output(Path(options.output))
         files = draw_charts(options.results, output.parent, options.lang, output.stem, plain_bars=options.plain_bars)
     except BadInput as error:
-        complain(hanging(str(error)))
-        return EXIT_BAD_INPUT
+        return fail(error, made)
     except OSError as error:
         complain_of_disk(error)
         return 1

@@ -187,7 +187,7 @@ def _name(row: _Row, column: str, known: Collection[str], place: str) -> str:
     name = row.values.get(column)
     if isinstance(name, str) and name in known:
         return name
-    first = ", ".join(sorted(known)[:5]) + (", ..." if len(known) > 5 else "")
+    first = ", ".join(sorted(known)[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
     step = near_names(name, known) if isinstance(name, str) else ""
     allowed = f"one of the run's {len(known)}: {first}"
     raise BadInput(Fault(f"{place} {column}", name, allowed, step or "Correct the name or remove the row."))

@@ -169,7 +169,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "である。",
         "{load}: its KV cache is kept within {mib} MiB, because llama.cpp got no memory for more.",
     ),
-    "beside_reference": ("{arm}(基準と並べて計算するとき)", "{arm} beside its reference"),
+    "in_text_benchmarks": ("テキストのベンチマークでの {arm}", "{arm} in text benchmarks"),
     "matrix_of": ("{model} の重要度行列", "the importance matrix of {model}"),
     "gets_own_card": (
         "{unit} は、ほかのモデルと同じ GPU ではメモリーが足りなかったため、GPU を 1 枚占有して実行し直す。",
@@ -230,6 +230,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{host} の Ray を --num-gpus {n} を付けて起動すること。",
         "{host} has devices ({n}) that Ray does not count, so models run on the CPU there. Start Ray on it with "
         "--num-gpus {n}.",
+    ),
+    "gpus_without_devices": (
+        "{host} では Ray が GPU {n} 基を割り当てられるが、llama.cpp から使えるデバイスがないため、モデルを CPU で"
+        "実行する。llama.cpp をその GPU 用にビルドし直す(CMAKE_ARGS を付けた make setup)。",
+        "{host}: Ray has GPUs to give away ({n}), but llama.cpp has no devices there, so models run on the CPU. Build "
+        "llama.cpp for these GPUs on it (make setup, with CMAKE_ARGS).",
     ),
     "builds_differ": (
         "ノードによってビルドかプロセッサーが異なる({builds})。どのノードが作業するか分からないため、キーにはすべてを記す。"

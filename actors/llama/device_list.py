@@ -16,7 +16,7 @@ from llama_cpp._ggml import libggml
 
 from actors.llama import library
 from actors.llama.devices import Device
-from actors.llama.rpc_servers import VARIABLE, RpcServerFailed, check_server
+from actors.llama.rpc_servers import VARIABLE, RpcServerFailed, check_different, check_server
 from conf.environment import read_rpc_servers
 
 RPC_BACKEND, RPC_KIND = "RPC", "RPC server"
@@ -133,6 +133,7 @@ def _add_rpc_servers(within_s: float) -> None:
         raise RpcServerFailed(f"{VARIABLE} is set, but this build of llama.cpp has no RPC backend", step)
     address = libggml.ggml_backend_reg_get_proc_address(backend, b"ggml_backend_rpc_add_server")
     add_server = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)(address)
+    check_different(servers)
     for server in servers:
         check_server(server, within_s)
     for server in servers:

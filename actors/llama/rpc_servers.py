@@ -11,6 +11,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Sequence
 
 from actors.errors import LlamaError
 from conf.environment import read_rpc_servers
@@ -79,6 +80,25 @@ def check_server(address: str, within_s: float) -> None:
         except OSError:
             version = None
     _check_version(server, version)
+
+
+def check_different(addresses: Sequence[str]) -> None:
+    """Raise `RpcServerFailed` if two addresses are names of one server: a process would wait for itself.
+
+    A name that is not known here is left to `check_server`.
+    """
+    seen: dict[object, str] = {}
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            continue
+        for place in dict.fromkeys(one[4] for one in found):
+            if place in seen:
+                said = f"{seen[place]} and {address} of {VARIABLE} are one RPC server"
+                raise RpcServerFailed(said, "Name each server once: it serves one client at a time.")
+        seen |= {one[4]: address for one in found}
 
 
 def lost_servers() -> str:

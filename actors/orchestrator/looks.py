@@ -9,7 +9,7 @@ disturb each other, and a restart adds nothing. `reporting.analysis.looks` says 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,16 +76,19 @@ def history_notices(plan: Plan, config: PipelineConfig, run: RunDirectory) -> tu
     known = read_looks(plan, config, run)
     names = _margin_names(plan, config)
     changes = rule_changes((name, names[name], history) for (_, name), history in known.histories.items())
-    notices = [_told(one) for one in changes]
+    informs = {name for (_, name), history in known.histories.items() if history.now.tier == "inform"}
+    notices = [_told(one, informs) for one in changes]
     if any(look.early_stop and not one.now.early_stop for one in known.histories.values() for look in one.known):
         notices.append(Notice("early_stop_before"))
     return (*known.notices, *notices)
 
 
-def _told(change: Mapping[str, Any]) -> Notice:
+def _told(change: Mapping[str, Any], informs: Collection[str]) -> Notice:
+    """Return a change of the rules as a notice. `informs`: the benchmarks on which no verdict depends."""
     rule, before, now = change["rule"], change["before"], change["now"]
     if rule == BENCHMARKS:
-        return Notice("benchmarks_left_out", before=str(before), now=str(now))
+        deciding = [name for name in str(now).split(", ") if name not in informs]
+        return Notice("benchmarks_left_out", before=str(before), now=deciding or Notice("none"))
     count = change["n_looks_before"]
     when = {
         "day": change["time"][:16],

@@ -159,5 +159,5 @@ def limit_notices(limits: MemoryLimits, *, on_devices: bool) -> Iterator[Notice]
 
 def _told(loaded: Loaded) -> str:
     if loaded.kind == "passes":
-        return Notice("beside_reference", arm=loaded.name)
+        return Notice("in_text_benchmarks", arm=loaded.name)
     return Notice("matrix_of", model=loaded.name) if loaded.kind == "matrices" else loaded.name

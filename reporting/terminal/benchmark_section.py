@@ -9,6 +9,7 @@ from typing import Any
 from reporting.analysis.scored_arms import AA_SUFFIX
 from reporting.analysis.unjudged import not_judged
 from reporting.deciding import what_decides
+from reporting.judging_reasons import WITHOUT_JUDGE
 from reporting.shown_verdict import is_open, shown_verdict, shown_word
 from reporting.terminal.divergence_table import class_table, divergence_table
 from reporting.terminal.layout import columns, short_name, wrapped
@@ -117,13 +118,16 @@ def _unscored_line(row: Mapping[str, Any]) -> str:
 
 def _unjudged_line(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return one line for all arms in place of their tables, which would have no numbers."""
-    reasons = Counter[str]()
+    kept, others = Counter[str](), Counter[str]()
     for row in rows:
-        reasons.update(row["unscored_reasons"])
-    counts = ", ".join(f"{short_name(reason)} {count:,}" for reason, count in reasons.items())
-    return wrapped(
-        f"not judged: {reasons.total():,} answers of {len(rows)} arms are kept and have no scores ({counts})"
-    )
+        for reason, count in row["unscored_reasons"].items():
+            (kept if reason in WITHOUT_JUDGE else others)[reason] += count
+    line = f"not judged: {kept.total():,} answers of {len(rows)} arms are kept and have no scores ({_counts(kept)})"
+    return wrapped(f"{line}; {others.total():,} more are unscored ({_counts(others)})" if others else line)
+
+
+def _counts(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{short_name(reason)} {count:,}" for reason, count in reasons.items())
 
 
 def _uncompared_line(row: Mapping[str, Any]) -> str:

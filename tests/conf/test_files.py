@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from conf.files import WriteFailed, atomic_path, is_disk_failure, read_json, reserved_space, write_bytes, write_json
+from conf.faults import BadInput
+from conf.files import (
+    WriteFailed,
+    atomic_path,
+    is_disk_failure,
+    read_json,
+    read_object,
+    require_folder,
+    reserved_space,
+    write_bytes,
+    write_json,
+)
 from tests.jobs.running import ROOT
 
 LIMITED = """
@@ -92,3 +103,14 @@ def test_a_json_file_has_no_raw_control_character_and_is_read_back_unchanged(tmp
     assert not [letter for letter in raw if not letter.isprintable() and letter != "\n"]
     assert "東京" in raw
     assert read_json(tmp_path / "progress.json") == {"failures": [{"unit": error, error: error}]}
+
+
+def test_a_pipe_in_place_of_a_file_of_ours_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "limits.json")
+    assert read_object(tmp_path / "limits.json") is None
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    with pytest.raises(BadInput, match=r"--output: got '.*/taken/charts'; allowed: a folder\. .*/taken is a file\."):
+        require_folder(tmp_path / "taken" / "charts", "--output")

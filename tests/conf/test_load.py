@@ -108,6 +108,12 @@ def test_a_package_that_is_not_installed_is_bad_input() -> None:
         resolve_path("package:no_such_package/file", key="--model")
 
 
+@pytest.mark.parametrize("spec", ["", " ", "#1/2"])
+def test_no_name_is_not_this_folder(spec: str) -> None:
+    with pytest.raises(BadInput, match=r"--model: got '.*'; allowed: the name of a file or a folder\. Is a variable"):
+        resolve_path(spec, key="--model")
+
+
 def test_near_names_give_no_hint_if_no_name_is_similar() -> None:
     assert near_names("zzzz", ["q4_k_m", "q8_0"]) == ""
     assert "q4_k_m" in near_names("q4_km", ["q4_k_m", "q8_0"])

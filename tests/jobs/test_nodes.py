@@ -27,7 +27,16 @@ from conf.environment import read_environment
 from conf.faults import BadInput
 from conf.load import load
 from jobs._node_checks import check_nodes
-from jobs._nodes import Silent, ask_cluster, check_fetched, fetched_paths, find_nodes, this_machine, usable_nodes
+from jobs._nodes import (
+    Silent,
+    ask_cluster,
+    check_fetched,
+    fetched_paths,
+    find_nodes,
+    gpu_notices,
+    this_machine,
+    usable_nodes,
+)
 from jobs._ray import place_workers
 from reporting.notices import say_notice
 from reporting.wording import Words
@@ -75,6 +84,14 @@ def test_cards_that_llama_cpp_was_not_built_for_are_told() -> None:
     (one,) = device_notices(replace(HEAD, cards=1, driver=DRIVER))
     assert say_notice(Words("ja"), one).startswith("head には NVIDIA の GPU 1 基があるが(NVIDIA 580.65, CUDA 13.0)、")
     assert "has 1 NVIDIA GPU (" in one
+
+
+def test_gpus_that_only_ray_or_only_llama_cpp_knows_are_told() -> None:
+    (told,) = gpu_notices(node("amd", gpus=2.0))
+    assert told.startswith("amd: Ray has GPUs to give away (2), but llama.cpp has no devices there")
+    assert list(gpu_notices(BIG)) == list(gpu_notices(HEAD)) == []
+    # The driver's own cards have a notice already.
+    assert list(gpu_notices(node("cards", gpus=2.0, cards=2, driver=DRIVER, backends=("CPU",)))) == []
 
 
 def test_a_build_for_cuda_that_does_not_start_is_told_with_its_reason() -> None:

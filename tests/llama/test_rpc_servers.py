@@ -21,7 +21,7 @@ import llama_cpp
 import pytest
 
 from actors.llama import library
-from actors.llama.rpc_servers import PROTOCOL, RpcServerFailed, check_server
+from actors.llama.rpc_servers import PROTOCOL, RpcServerFailed, check_different, check_server
 from tests.rpc_servers import RpcBuild
 
 LIMIT_S = 0.3
@@ -107,6 +107,12 @@ def test_a_server_that_is_not_there_is_told() -> None:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     with pytest.raises(RpcServerFailed, match=r"does not answer \(Connection refused\)\. Start it"):
         check_server(address, 5.0)
+
+
+def test_two_names_of_one_server_are_refused() -> None:
+    with pytest.raises(RpcServerFailed, match=r"localhost:50052 and 127\.0\.0\.1:50052 of QUANT.* are one RPC server"):
+        check_different(["localhost:50052", "127.0.0.1:50052"])
+    check_different(["127.0.0.1:50052", "127.0.0.1:50053", "127.0.0.2:50052", "no such host:1", "[::1]:1", ""])
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "host:", ":50052", "host:0", "host:65536", "host:x", "[::1]:50052"])

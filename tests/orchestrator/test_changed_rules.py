@@ -72,3 +72,10 @@ def test_a_benchmark_that_is_left_out_after_a_look_is_told(tmp_path: Path) -> No
     assert _changes(_two(tmp_path / "b", "one", ("first",))) == []
     assert _changes(_two(tmp_path / "b", "two", ("first", "third"))) == []
     assert [rule for rule, *_ in _changes(_two(tmp_path, "one", ("first", "second")))] == []
+
+
+def test_benchmarks_that_only_inform_are_not_named_as_those_that_verdicts_go_by(tmp_path: Path) -> None:
+    _two(tmp_path, "one", ("first", "second"))
+    run = _two(tmp_path, "two", ("first", "third"), tiers={"inform": ["third"]})
+    notices = read_json(run.comparison)["notices"]
+    assert "Evaluated before, and left out of this run: second. Its verdicts go by first only." in notices

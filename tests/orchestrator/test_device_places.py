@@ -111,6 +111,14 @@ def test_a_reference_that_fits_partly_is_said_to_be_slow(tmp_path: Path) -> None
     assert not any(notice.startswith("q8_0: ") for notice in plan.notices)
 
 
+def test_a_notice_tells_only_how_a_model_lies_within_its_own_limit(tmp_path: Path) -> None:
+    limits = NO_LIMITS.with_share(Loaded("arms", "f16"), 0.6)
+    plan = device_plan(tmp_path, (node(1, 80),), KNOWN, limits=limits)
+    told = [notice for notice in plan.notices if notice.startswith("f16: only ")]
+    assert len(told) == 1 and f"only {own(plan, 'f16').gpu_layers} of 81 layers" in told[0]
+    assert own(plan, "f16").gpu_layers < 45
+
+
 def test_memory_that_other_programs_hold_is_told(tmp_path: Path) -> None:
     machine = node(2, 80)
     first, second = machine.devices

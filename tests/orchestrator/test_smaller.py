@@ -263,7 +263,7 @@ def test_notices_name_what_has_a_limit() -> None:
         "f16: fills devices to 72% of their memory at most, because llama.cpp got no memory for more.",
         "the importance matrix of m: fills devices to 85% of their memory at most, because llama.cpp got no memory for "
         "more.",
-        "q8_0 beside its reference: its KV cache is kept within 64 MiB, because llama.cpp got no memory for more.",
+        "q8_0 in text benchmarks: its KV cache is kept within 64 MiB, because llama.cpp got no memory for more.",
     ]
     assert len(list(limit_notices(limits, on_devices=False))) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from actors.nodes import NodeFacts
@@ -51,7 +52,7 @@ def _fault(nodes: Sequence[NodeFacts], groups: Sequence[Group], load: Load) -> F
     has = [f"{_gib(max((node.memory_bytes for node in nodes), default=0.0) / RAY_SHARE)} of memory"]
     if groups:
         widest = max(groups, key=lambda group: group.count * group.device_bytes)
-        has.insert(0, f"{widest.count} x {_size(widest)} ({widest.kind})")
+        has.insert(0, f"{_sizes(widest)} ({widest.kind})")
         count = _devices_needed(widest, load)
         needed[:0] = [f"{count} x {_size(widest)} of such devices"] if count else []
     allowed = f"what one node holds: it needs {' or '.join(needed)}; the nodes have at most {' and '.join(has)}"
@@ -64,8 +65,17 @@ def _gib(n_bytes: float) -> str:
 
 
 def _size(group: Group) -> str:
-    smallest = min(device.total_bytes for device in group.node.devices if device.description == group.kind)
-    return f"{math.ceil(smallest / 2**30)} GiB"
+    return f"{math.ceil(min(_all_bytes(group)) / 2**30)} GiB"
+
+
+def _sizes(group: Group) -> str:
+    """Return the devices of a group in words: `2 x 80 GiB`."""
+    counts = Counter(math.ceil(size / 2**30) for size in sorted(_all_bytes(group))[-group.count :])
+    return " and ".join(f"{n} x {gib} GiB" for gib, n in sorted(counts.items()))
+
+
+def _all_bytes(group: Group) -> list[int]:
+    return [device.total_bytes for device in group.node.devices if device.description == group.kind]
 
 
 def _devices_needed(group: Group, load: Load) -> int | None:

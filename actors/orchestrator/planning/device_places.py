@@ -182,7 +182,11 @@ def _place_model(config: PipelineConfig, inputs: Inputs, places: ArmPlaces, arms
     if not fits:
         places.notices.append(Notice("no_layer_on_devices", arms=[arm.name for arm in arms]))
         return
-    places.notices += _notices(fits, loads | together)
+    limited_arms, limited_passes = ({one.name for one in inputs.limits.limited(kind)} for kind in ("arms", "passes"))
+    places.notices += _notices(fits, {name: load for name, load in loads.items() if name not in limited_arms})
+    # Within a limit of its own, a pass lies elsewhere, and has a notice of its own.
+    unlimited = [f"{name} and {pair}" for name, pair in pairs.items() if pair not in limited_passes]
+    places.notices += _notices(fits, {name: together[name] for name in unlimited})
     places.own |= {name: place_on_devices(fits[name], load, places.groups) for name, load in loads.items()}
     places.passes |= {name: fits[f"{name} and {pair}"] for name, pair in pairs.items()}
     places.needs |= beside
@@ -211,11 +215,12 @@ def _place_limited(
     needs = [
         widest(_needs(config, inputs, one, _decoded(inputs, one, places, in_pass=in_pass), pass_of)) for one in models
     ]
+    told = Notice("in_text_benchmarks", arm=arm.name) if in_pass else arm.name
     load = Load(" and ".join(one.name for one in models), tuple(needs), places.threads)
     groups = limited(places.groups, inputs.limits.part_of(loaded))
     fits = fit_together(inputs.nodes, [group for group in groups if group.kind == kind], {load.name: load})
     if not fits:
-        places.notices.append(Notice("no_layer_on_devices", arms=[load.name]))
+        places.notices.append(Notice("no_layer_on_devices", arms=[told]))
         if not in_pass:
             del places.own[arm.name]
         return
@@ -224,13 +229,13 @@ def _place_limited(
         places.smaller[arm.name] = SmallerPass(fits[load.name], placed)
     else:
         places.own[arm.name] = placed
-    places.notices += _notices(fits, {load.name: load})
+    places.notices += _notices({told: fits[load.name]}, {told: load})
 
 
 def _notices(fits: Mapping[str, Fit], loads: Mapping[str, Load]) -> Iterator[str]:
     """Yield a notice for each load that lies partly on the host."""
-    for name, fit in fits.items():
-        whole = loads[name].all_layers
+    for name, load in loads.items():
+        fit, whole = fits[name], load.all_layers
         if fit.layers != whole:
             yield Notice(
                 "partly_on_devices",

@@ -23,6 +23,7 @@ from actors.quantization.overlap import CHARACTERS, WORDS, Overlap, find_overlap
 from actors.quantization_orders import CalibrationText, ChunkRules
 from conf.environment import read_environment
 from conf.faults import BadInput, Fault, Faults, checked, near_names
+from conf.files import exists
 from conf.load import resolve_path
 from conf.mixes import SUFFIX, DatasetRows, Mix, is_mix, read_mix, shipped_mixes
 from conf.schema.base import MOST_TEXTS
@@ -105,8 +106,16 @@ def default_mix(calibration: Calibration, data_dir: Path | None) -> Mix:
     if not texts:
         allowed = "at least one text for the importance matrix"
         step = "Give --calibration FILE, a --data-dir with calibration/*.txt, or --imatrix none."
-        raise BadInput(Fault("--calibration", None, allowed, step))
+        raise BadInput(Fault("--calibration", _looked_at(data_dir), allowed, step))
     return Mix(calibration.mix, tuple((resolve_path(text, key="--calibration"), 1 / len(texts)) for text in texts))
+
+
+def _looked_at(data_dir: Path | None) -> str | None:
+    """Return where no text was found, in words."""
+    if data_dir is None:
+        return None
+    found = "has no calibration/*.txt" if data_dir.is_dir() else "is not a folder" if exists(data_dir) else "is missing"
+    return f"none, and --data-dir {data_dir} {found}"
 
 
 def source_of_mix(mix: Mix, sha256: Sha256, reporter: Reporter, read: ReadText = read_calibration) -> SourceImatrix:

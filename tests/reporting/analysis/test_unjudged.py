@@ -11,6 +11,7 @@ from reporting.analysis.results import Results
 from reporting.documents.tables.results import differences_table
 from reporting.documents.tables.verdicts import undecided_table
 from reporting.results_folder import Findings
+from reporting.terminal.benchmark_section import _unjudged_line
 from reporting.terminal.box import verdict_text
 from reporting.terminal.summary import summary_table
 from reporting.verdict_box import verdict_boxes
@@ -69,6 +70,15 @@ def test_the_outputs_have_one_line_about_it_and_no_open_verdict(sample: SampleRu
     (elyza,) = [one for one in findings.benchmarks if one["name"] == "elyza"]
     table = differences_table(findings, Words("ja"), elyza)
     assert table is not None and [row[7] for row in table.rows] == ["未採点"]
+
+
+def test_answers_that_were_never_made_are_not_called_kept() -> None:
+    row = {"unscored_reasons": {"no_judge": 8, "block_failed": 12}}
+    told = " ".join(_unjudged_line([row, row]).split())
+    assert told == (
+        "not judged: 16 answers of 2 arms are kept and have no scores (no_judge 16); "
+        "24 more are unscored (block_failed 24)"
+    )
 
 
 def test_a_benchmark_that_the_configuration_names_keeps_the_verdict_open(sample: SampleRun) -> None:
