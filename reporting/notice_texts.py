@@ -74,6 +74,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "blocks. Verdicts in blocks that it did not finish are kept and do not count. Name it again, with the same "
         "settings, to go on.",
     ),
+    "earlier_judges_without_blocks": (
+        "以前のコマンドで指定された採点モデルのうち、1 ブロックも採点を終えていないものがある: {judges}。"
+        "途中の採点結果は保存されているが、集計に含めない。続けるには、同じ設定で再び指定する。",
+        "Judges of earlier commands that have finished no block: {judges}. What they have judged is kept and does not "
+        "count. Name one again, with the same settings, to go on.",
+    ),
     "judge_of_same_family": (
         "採点モデル {judge} は {models} と同じ系列({family})である。採点モデルは同じ系列の回答に甘くなることがある。"
         "同じモデルのアームどうしの差は、その影響を最も受けにくい。",

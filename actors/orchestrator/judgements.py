@@ -127,7 +127,9 @@ def unreadable_notices(plan: Plan, said: pl.DataFrame) -> list[Notice]:
 
 
 def earlier_judge_notices(plan: Plan, run: RunDirectory, records: pl.DataFrame, said: pl.DataFrame) -> list[Notice]:
-    """Return one notice for each judge of an earlier command that has not judged all answers of a benchmark.
+    """Return one notice for each judge of an earlier command that has judged a part of a benchmark's answers.
+
+    Those that have finished no block have one notice together: there may be many, after attempts that failed.
 
     Args:
         plan: the plan.
@@ -138,15 +140,19 @@ def earlier_judge_notices(plan: Plan, run: RunDirectory, records: pl.DataFrame, 
     jury = {(benchmark, judge) for benchmark, judges in juries_of(plan).items() for judge in judges}
     answers = records.filter(pl.col("reason").cast(pl.String).is_in([NO_JUDGE, CUT_WHILE_THINKING]))
     known = dict.fromkeys((benchmark, judge) for (benchmark, _), judge in _names(plan, run).items())
-    notices = []
+    notices, without_blocks = [], set[str]()
     for benchmark, judge in known.keys() - jury:
         n_answers = answers.filter(pl.col("benchmark") == benchmark).height
         own = said.filter((pl.col("benchmark") == benchmark) & (pl.col("judge") == judge))
         n_judged = own.select("arm", "item_id", "seed").n_unique()
-        if n_judged < n_answers:
+        if n_answers and not n_judged:
+            without_blocks.add(judge)
+        elif n_judged < n_answers:
             notices.append(
                 Notice("earlier_judge", judge=judge, benchmark=benchmark, n_judged=n_judged, n_answers=n_answers)
             )
+    if without_blocks:
+        notices.append(Notice("earlier_judges_without_blocks", judges=sorted(without_blocks)))
     return sorted(notices)
 
 
