@@ -340,8 +340,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Memory was not measured, so the chart of memory against performance is left out.",
     ),
     "speed_not_drawn": (
-        "1トークンあたりの時間を計測していないため、時間と性能の図を省いた。",
-        "Time per token was not measured, so the chart of time against performance is left out.",
+        "1トークンあたりの時間を計測していないか、計測中にほかのプログラムがマシンを使っていたため、"
+        "時間と性能の図を省いた。",
+        "Time per token was not measured, or only while other programs used the machine, so the chart of time against "
+        "performance is left out.",
     ),
     "file_not_published": (
         "{source} が結果に記された場所にないため、{folder}/ には {name} がない。",
