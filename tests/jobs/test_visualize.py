@@ -47,8 +47,8 @@ def test_missing_results_give_one_message_and_exit_code_2(
     assert callable(job)
     code = job(["--results", str(tmp_path / "none.json"), "--output", str(tmp_path / f"x.{suffix}")])
     assert code == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
+    heading, message = capsys.readouterr().err.splitlines()
+    assert heading.endswith(": bad input, nothing was started")
     assert "none.json" in message
     assert "Traceback" not in message
 
