@@ -60,8 +60,14 @@ class Box:
 
 
 def label_width(label: str) -> float:
-    """Return the estimated width in pixels. Wide (Japanese) letters count twice."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WFA" else 1 for letter in label) * LETTER_PX
+    """Return the estimated width in pixels. Wide (Japanese) letters count twice, m and w 1.6 times."""
+    return sum(map(_letters, label)) * LETTER_PX
+
+
+def _letters(letter: str) -> float:
+    if unicodedata.east_asian_width(letter) in "WFA":
+        return 2
+    return 1.6 if letter in "mwMW" else 1
 
 
 def fitted(label: str, width: float) -> str:

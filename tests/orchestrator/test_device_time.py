@@ -45,17 +45,17 @@ class Timed(Orchestrator):
         """Seconds from a worker's result to the moment when all that follows from it has been sent."""
         self.hired: dict[str, float] = {}
         """By unit, when the process of its worker was asked for."""
-        self._asked: dict[Worker, float] = {}
+        self._hired_at: dict[Worker, float] = {}
         self._result_s: float | None = None
 
     def _finish(self, worker: Worker, value: Any) -> None:
         self._result_s = time.monotonic()
-        self.hired |= {unit.id: self._asked[worker] for unit in worker.units}
+        self.hired |= {unit.id: self._hired_at[worker] for unit in worker.units}
         super()._finish(worker, value)
 
     def _carry_out(self, step: Step) -> None:
         for worker in step.assigned:
-            self._asked.setdefault(worker, time.time())
+            self._hired_at.setdefault(worker, time.time())
         super()._carry_out(step)
         if self._result_s is not None:
             self.turnarounds.append(time.monotonic() - self._result_s)
