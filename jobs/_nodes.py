@@ -19,6 +19,7 @@ from actors.nodes_reading import local_cpus, local_memory_bytes, node_facts, pat
 from actors.orchestrator.placement.choose import check_wanted
 from actors.orchestrator.plan import Plan
 from actors.orchestrator.processes.actor import ACTOR_NAME
+from actors.orchestrator.rooms import ACCELERATOR_LABEL
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.uploaded_copy import UPLOADED_COPY, paths_of_workers
 from conf.environment import Environment
@@ -31,7 +32,6 @@ from reporting.notices import Notice
 
 ANSWER_WITHIN_S = 90.0
 """Seconds that a node gets to start a process and to list its devices."""
-ACCELERATOR_LABEL = "ray.io/accelerator-type"
 
 
 @dataclass(frozen=True)

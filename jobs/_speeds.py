@@ -18,12 +18,11 @@ from actors.evaluation.actor import EvaluationWorker
 from actors.evaluation.speed import answer_question
 from actors.nodes import NodeFacts, Nodes
 from actors.orchestrator.placed import Ask, Placed
-from actors.orchestrator.processes.actor import ACTOR_NAME, NODE_LABEL
+from actors.orchestrator.processes.actor import ACTOR_NAME, labels_of, on_nodes
 from actors.orchestrator.rooms import Room
 from actors.orchestrator.sources.hashes import HashCache
 from actors.orchestrator.sources.speeds import Source, SpeedUnknown, Timed, read_answer
 from actors.ray_process.actor import node_id, prepare
-from jobs._nodes import ACCELERATOR_LABEL
 from jobs._placement_text import where_text
 from reporting.escape import one_line
 
@@ -140,10 +139,7 @@ def _wait(ref: Any, within_s: float, report: Callable[[str], None], doing: str) 
 
 def _options(placed: Placed, nodes: Nodes) -> dict[str, Any]:
     """Return what Ray is asked for: processors, GPUs, and labels of the nodes that suit."""
-    suited = [one.node_id for one in nodes.usable if placed.nodes is None or one.node_id in placed.nodes]
-    labels = {NODE_LABEL: f"in({','.join(sorted(suited))})"}
-    if placed.accelerator_type:
-        labels[ACCELERATOR_LABEL] = placed.accelerator_type
+    labels = on_nodes(one.node_id for one in nodes.usable) | labels_of(placed)
     return {"num_cpus": placed.cpus, "num_gpus": placed.gpus, "label_selector": labels}
 
 

@@ -91,14 +91,13 @@ def check_different(addresses: Sequence[str]) -> None:
     for address in addresses:
         host, _, port = address.rpartition(":")
         try:
-            found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+            places = {one[4] for one in socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)}
         except (OSError, UnicodeError):
             continue
-        for place in dict.fromkeys(one[4] for one in found):
-            if place in seen:
-                said = f"{seen[place]} and {address} of {VARIABLE} are one RPC server"
-                raise RpcServerFailed(said, "Name each server once: it serves one client at a time.")
-        seen |= {one[4]: address for one in found}
+        for place in places & seen.keys():
+            said = f"{seen[place]} and {address} of {VARIABLE} are one RPC server"
+            raise RpcServerFailed(said, "Name each server once: it serves one client at a time.")
+        seen |= dict.fromkeys(places, address)
 
 
 def lost_servers() -> str:

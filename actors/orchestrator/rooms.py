@@ -13,6 +13,8 @@ from typing import Any
 from actors.orchestrator.placed import Ask, Placed
 from actors.orchestrator.placement import MEMORY_SHARE
 
+ACCELERATOR_LABEL = "ray.io/accelerator-type"
+"""Ray's label of a node with GPUs, which names their kind."""
 _PARTS = 10_000
 """Ray counts in ten-thousandths of a CPU or a GPU."""
 
@@ -64,7 +66,7 @@ def rooms_of(nodes: Iterable[Mapping[str, Any]], closed: frozenset[str] = frozen
             node["Resources"].get("CPU", 0.0),
             node["Resources"].get("GPU", 0.0),
             node["Resources"].get("memory", 0.0) * MEMORY_SHARE,
-            (node.get("Labels") or {}).get("ray.io/accelerator-type"),
+            (node.get("Labels") or {}).get(ACCELERATOR_LABEL),
         )
         for node in nodes
         if node["Alive"] and node["NodeID"] not in closed

@@ -57,7 +57,9 @@ class Staff:
         placed = self._places.of(unit)
         if not 0 < placed.gpus < 1 or unit.loaded not in self._whole_card:
             return placed
-        return self._enlarged.setdefault(id(placed), replace(placed, gpus=1.0))
+        if id(placed) not in self._enlarged:
+            self._enlarged[id(placed)] = replace(placed, gpus=1.0)
+        return self._enlarged[id(placed)]
 
     def take_places(self, places: Places) -> None:
         """Go on with the places of another plan. Workers keep what they asked Ray for."""

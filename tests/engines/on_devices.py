@@ -9,9 +9,12 @@ can load only one llama.cpp.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from actors.engines import Answer, Choices, Measured
@@ -23,6 +26,31 @@ from actors.llama.layout import EngineLayout
 from actors.llama.offload import give_devices
 from tests.conftest import ignore
 from tests.engines.test_llama import GREEDY, QUESTIONS, SHOTS, choice, chunk
+
+ROOT = Path(__file__).parents[2]
+
+
+def ask(
+    model: str,
+    layout: EngineLayout,
+    environment: Mapping[str, str],
+    given: tuple[int, ...] = (),
+    within_s: float = 300,
+) -> dict[str, Any]:
+    """Run this program with an environment, and return its answer."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.engines.on_devices"],
+        input=json.dumps({"model": model, "layout": layout.identity, "given": given}),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    return answer
 
 
 def decode(model: str, layout: EngineLayout) -> dict[str, Any]:

@@ -5,10 +5,6 @@ The devices are RPC servers (`tests.rpc_servers`). They compute with the process
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +15,12 @@ import pytest
 from actors.llama.devices import DeviceUse, SplitMode
 from actors.llama.layout import EngineLayout
 from tests.conftest import layout
-from tests.engines.on_devices import decode
+from tests.engines.on_devices import ask, decode
 from tests.rpc_servers import RpcBuild
 from tests.tiny_model import TinyShape, write_tiny_model
 
 pytestmark = pytest.mark.slow
 HOW = layout(n_ctx=2048)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +34,7 @@ def on_devices(
     rpc: RpcBuild, servers: tuple[str, ...], model: str, how: EngineLayout, given: tuple[int, ...] = ()
 ) -> dict[str, Any]:
     """Return what `tests.engines.on_devices` answers."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.engines.on_devices"],
-        input=json.dumps({"model": model, "layout": how.identity, "given": given}),
-        cwd=ROOT,
-        env={**os.environ, **rpc.environment(*servers)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    return answer
+    return ask(model, how, rpc.environment(*servers), given)
 
 
 def placed(count: int, split: SplitMode, gpu_layers: int = -1, **changes: Any) -> EngineLayout:

@@ -6,42 +6,24 @@ greedy answers may part where two tokens are nearly as likely.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from actors.llama.devices import DeviceUse
 from tests.conftest import layout
-from tests.engines.on_devices import decode
+from tests.engines.on_devices import ask, decode
 from tests.vulkan_driver import VulkanBuild
 
 pytestmark = pytest.mark.slow
 HOW = layout(n_ctx=2048)
-ROOT = Path(__file__).parents[2]
 
 
 def on_vulkan(build: VulkanBuild, model: str, gpu_layers: int) -> dict[str, Any]:
     """Return what `tests.engines.on_devices` answers."""
     how = replace(HOW, gpu_layers=gpu_layers, devices=DeviceUse(build.kind, 1, "none"))
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.engines.on_devices"],
-        input=json.dumps({"model": model, "layout": how.identity, "given": ()}),
-        cwd=ROOT,
-        env={**os.environ, **build.environment()},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    answer: dict[str, Any] = json.loads(ended.stdout)
-    return answer
+    return ask(model, how, build.environment(), within_s=1800)
 
 
 @pytest.mark.parametrize("gpu_layers", [-1, 2])

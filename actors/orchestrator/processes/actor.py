@@ -14,6 +14,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.evaluation.actor import EvaluationWorker
 from actors.judging.actor import JudgingWorker
+from actors.orchestrator.placed import Placed
+from actors.orchestrator.rooms import ACCELERATOR_LABEL
 from actors.orchestrator.units import Role
 from actors.orchestrator.worker import Worker
 from actors.quantization.actor import QuantizationWorker
@@ -129,11 +131,7 @@ class WorkerProcesses:
         asked: dict[str, Any] = {"num_cpus": placed.cpus, "num_gpus": placed.gpus}
         if worker.spot is not None:
             return asked | {"scheduling_strategy": NodeAffinitySchedulingStrategy(worker.spot.node_id, soft=False)}
-        labels: dict[str, str] = options.get("label_selector", {})
-        if placed.accelerator_type:
-            labels["ray.io/accelerator-type"] = placed.accelerator_type
-        if placed.nodes is not None:
-            labels[NODE_LABEL] = f"in({','.join(sorted(placed.nodes))})"
+        labels = {**options.get("label_selector", {}), **labels_of(placed)}
         return asked | ({"label_selector": labels} if labels else {})
 
     def _learn_pid(self, worker: Worker, process: _Process, asked: Iterable[Any]) -> None:
@@ -145,6 +143,17 @@ class WorkerProcesses:
         with self._lock:
             process.pid, process.wrote_to = pid, (node, path)
             self._note_start(worker, node)
+
+
+def labels_of(placed: Placed) -> dict[str, str]:
+    """Return the labels that a node must have for a place; none if every node suits."""
+    labels = on_nodes(placed.nodes) if placed.nodes is not None else {}
+    return labels | ({ACCELERATOR_LABEL: placed.accelerator_type} if placed.accelerator_type else {})
+
+
+def on_nodes(nodes: Iterable[str]) -> dict[str, str]:
+    """Return the label that one of these nodes has, given by their ids."""
+    return {NODE_LABEL: f"in({','.join(sorted(nodes))})"}
 
 
 def not_on(nodes: Iterable[str]) -> dict[str, Any]:
